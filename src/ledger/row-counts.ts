@@ -1,26 +1,30 @@
 import type { Queryable } from '../database/database.ts';
 
-/** A batch with fewer records is left alone: to add them up would cost more than to read them. */
+/** A batch with fewer records to spare is left alone: to add them up would cost more than to read them. */
 const MANY = 1_000;
 /** Younger records tell which batches move. */
 const OLD = `interval '2 minutes'`;
 
+/** What the rows of one record have in common. */
+const ALIKE =
+  'batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, quarter';
+
 /**
- * Adds up the old records of batches that have many. A reader sees the records or their sum, never both. Two processes
- * may do it at once: a record that the other one has taken is gone.
+ * Adds up the old records of batches in which many are alike. A reader sees the records or their sum, never both. Two
+ * processes may do it at once: a record that the other one has taken is gone.
  */
 export async function addUpCounts(db: Queryable): Promise<void> {
   await db.query(
-    `with taken as (
+    `with kind as (
+       select batch_id, count(*) as records from vidbatch.row_count where at < now() - ${OLD} group by ${ALIKE}
+     ), taken as (
        delete from vidbatch.row_count c
         where c.at < now() - ${OLD}
-          and c.batch_id in (select batch_id from vidbatch.row_count
-                              where at < now() - ${OLD} group by batch_id having count(*) > ${MANY})
+          and c.batch_id in (select batch_id from kind group by batch_id having sum(records) - count(*) > ${MANY})
        returning *
      )
-     insert into vidbatch.row_count (batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, rows, at)
-     select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, sum(rows), min(at)
-       from taken group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(rows) <> 0`,
+     insert into vidbatch.row_count (${ALIKE}, rows, at)
+     select ${ALIKE}, sum(rows), min(at) from taken group by ${ALIKE} having sum(rows) <> 0`,
   );
 }
 

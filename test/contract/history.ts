@@ -151,9 +151,13 @@ async function realRequests(db: Database, { id }: Made): Promise<void> {
 /** A person may call a row not sent only after its deadline. */
 async function letDeadlinesPass(db: Database, claims: readonly Claim[]): Promise<void> {
   await db.query(
-    `update vidbatch.attempt
-        set claimed_at = claimed_at - interval '1 hour', deadline = deadline - interval '1 hour'
-      where id = any($1::uuid[])`,
+    `with late as (
+       update vidbatch.attempt
+          set claimed_at = claimed_at - interval '1 hour', deadline = deadline - interval '1 hour'
+        where id = any($1::uuid[])
+       returning id, claimed_at
+     )
+     update vidbatch.row_state s set called_at = late.claimed_at from late where s.attempt_id = late.id`,
     [claims.map(({ attemptId }) => attemptId)],
   );
 }

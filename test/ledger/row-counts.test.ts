@@ -13,7 +13,7 @@ const VIDEO = { file: 'k1.mp4', bytes: 1, sha256: 'a'.repeat(64), type: 'video/m
 
 /** The counters of a batch, and the same counted from its rows. */
 async function bothCounts(db: Queryable, batchId: number): Promise<[unknown[], unknown[]]> {
-  const columns = 'state, provider_status, error_code, model, price, currency, doubtful, stored';
+  const columns = 'state, provider_status, error_code, model, price, currency, doubtful, stored, quarter';
   const read = async (n: string, from: string): Promise<unknown[]> => {
     const { rows } = await db.query(
       `select ${columns}, ${n}::int as n from vidbatch.${from} where batch_id = $1

@@ -16,10 +16,10 @@ export const MUTATIONS = {
     file: 'ledger/send/claim-parts.ts',
     statements: 'ledger/send/claim.ts',
     // With the state before and the task id as the schema's own checks want them.
-    from: `set previous = s.state, state = 'submitting', attempt_id = w.id,
+    from: `set previous = s.state, state = 'submitting', attempt_id = w.id, called_at = now(),
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch`,
-    to: `set previous = 'pending', state = 'submitting', attempt_id = w.id, task_id = null,
+    to: `set previous = 'pending', state = 'submitting', attempt_id = w.id, called_at = now(), task_id = null,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from (select id, n, slot_ms, adds from chosen
                 union all

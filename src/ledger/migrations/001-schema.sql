@@ -192,6 +192,12 @@ create table vidbatch.batch (
 create function vidbatch.is_off_peak(its_model text) returns boolean
 language sql immutable as $$ select coalesce(its_model like '%-offpeak', false) $$;
 
+-- The quarter of an hour of a moment: its first moment. Each day of each time zone is made of whole quarters.
+create function vidbatch.quarter_of(moment timestamptz) returns timestamptz
+language sql immutable as $$
+  select to_timestamp(floor(extract(epoch from moment - timestamptz '2000-01-01 00:00:00+00') / 900) * 900 + 946684800)
+$$;
+
 -- What the manifest says about a row. It is written once, and again when the row is edited. `input` is the row as read,
 -- `request` the body to send, both as JSON text: the bytes that were checked are the bytes that are sent.
 create table vidbatch.row (
@@ -229,6 +235,8 @@ create table vidbatch.row_state (
   -- may change. `doubtful`: the row is sent again although an earlier attempt may have been accepted, because the
   -- provider honours the key; then the key stays. `remade`: how often a person paid for it again.
   attempt_id      uuid,
+  -- When `attempt_id` was claimed: a copy from `attempt`.
+  called_at       timestamptz,
   deadline        timestamptz,
   attempts        integer not null default 0,
   spent           integer not null default 0,
@@ -253,6 +261,11 @@ create table vidbatch.row_state (
   currency        text,
   held            numeric not null generated always as (
     case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then coalesce(price, 0) else 0 end
+  ) stored,
+  -- If it may be paid: that of its last call.
+  quarter         timestamptz generated always as (
+    case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then
+      vidbatch.quarter_of(coalesce(called_at, updated_at)) end
   ) stored,
   constraint row_state_state check (state in (
     'pending', 'submitting', 'submitted', 'uncertain', 'rejected', 'exhausted', 'invalid', 'cancelled', 'abandoned'
@@ -324,6 +337,7 @@ create table vidbatch.row_count (
   currency        text,
   doubtful        boolean not null,
   stored          boolean not null,
+  quarter         timestamptz,
   rows            bigint not null,
   at              timestamptz not null default now()
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
@@ -334,22 +348,23 @@ language plpgsql as $$
 begin
   if tg_op = 'INSERT' then
     insert into vidbatch.row_count (batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored,
-                                    rows)
-    select n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored,
+                                    quarter, rows)
+    select n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored, n.quarter,
            count(*)
-      from after_write n group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
+      from after_write n group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
   else
     insert into vidbatch.row_count (batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored,
-                                    rows)
-    select c.batch_id, c.state, c.provider_status, c.error_code, c.model, c.price, c.currency, c.doubtful, c.stored,
+                                    quarter, rows)
+    select c.batch_id, c.state, c.provider_status, c.error_code, c.model, c.price, c.currency, c.doubtful, c.stored, c.quarter,
            sum(c.rows)
       from (select n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored,
-                   1 as rows
+                   n.quarter, 1 as rows
               from after_write n
             union all
-            select o.batch_id, o.state, o.provider_status, o.error_code, o.model, o.price, o.currency, o.doubtful, o.stored, -1
+            select o.batch_id, o.state, o.provider_status, o.error_code, o.model, o.price, o.currency, o.doubtful, o.stored,
+                   o.quarter, -1
               from before_write o) c
-     group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(c.rows) <> 0;
+     group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 having sum(c.rows) <> 0;
   end if;
   return null;
 end $$;
@@ -857,6 +872,7 @@ create table vidbatch.charge (
   file          text not null,
   line          integer not null,
   stored_at     timestamptz not null default now(),
+  quarter       timestamptz not null generated always as (vidbatch.quarter_of(coalesce(billed_at, stored_at))) stored,
   primary key (submission_id, task_id, identity, occurrence),
   constraint charge_entry check (entry in ('charge', 'refund')),
   constraint charge_amount check (amount >= 0)
@@ -868,6 +884,7 @@ create table vidbatch.bill_sum (
   batch_id bigint not null,
   model    text,
   currency text not null,
+  quarter  timestamptz not null,
   amount   numeric not null
 );
 
@@ -875,15 +892,16 @@ create function vidbatch.sum_bills() returns trigger
 language plpgsql as $$
 begin
   if tg_op = 'UPDATE' then
-    insert into vidbatch.bill_sum (batch_id, model, currency, amount)
-    select o.batch_id, o.model, o.currency, - sum(case o.entry when 'refund' then - o.amount else o.amount end)
-      from before_write o group by 1, 2, 3;
+    insert into vidbatch.bill_sum (batch_id, model, currency, quarter, amount)
+    select o.batch_id, o.model, o.currency, o.quarter, - sum(case o.entry when 'refund' then - o.amount else o.amount end)
+      from before_write o group by 1, 2, 3, 4;
   end if;
-  insert into vidbatch.bill_sum (batch_id, model, currency, amount)
-  select n.batch_id, n.model, n.currency, sum(case n.entry when 'refund' then - n.amount else n.amount end)
-    from after_write n group by 1, 2, 3;
+  insert into vidbatch.bill_sum (batch_id, model, currency, quarter, amount)
+  select n.batch_id, n.model, n.currency, n.quarter, sum(case n.entry when 'refund' then - n.amount else n.amount end)
+    from after_write n group by 1, 2, 3, 4;
   return null;
 end $$;
+create index charge_quarter on vidbatch.charge (quarter);
 create trigger charge_inserted after insert on vidbatch.charge
   referencing new table as after_write for each statement execute function vidbatch.sum_bills();
 create trigger charge_updated after update on vidbatch.charge

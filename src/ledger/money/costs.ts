@@ -46,34 +46,31 @@ export interface CostQuery {
   zone: string;
 }
 
-/** Rows that were paid or may have been paid. */
-export const MAY_BE_PAID = `(s.doubtful or s.state in ('submitting', 'submitted', 'uncertain', 'abandoned'))`;
+/** The end of the quarter in which `since` is; `since` itself, if it is the beginning of one. */
+const NEXT_QUARTER = `vidbatch.quarter_of($2 - interval '1 microsecond') + interval '15 minutes'`;
 
 /**
- * Where these rows and the time of their last call come from, as SQL: rows that are alike, and what they cost together.
- * The time is read only if it is asked for: to look up a million calls takes longer than all the rest.
+ * Rows that are alike and may have been paid, what they cost together, and when: to the quarter of an hour of their last
+ * call. Of the quarter in which `since` ($2) is, each call is looked at.
  */
-function paidRows({ since, by }: Pick<CostQuery, 'since' | 'by'>): string {
-  if (since === null && !by.includes('day'))
-    return `select s.batch_id, s.model, s.currency, s.rows * coalesce(s.price, 0) as held, s.rows, s.doubtful, s.state,
-                   null::timestamptz as at
-              from vidbatch.row_count s where ${MAY_BE_PAID}`;
-  const columns = 's.batch_id, s.model, s.currency, s.held, 1 as rows, s.doubtful, s.state';
-  const at = 'coalesce(a.claimed_at, s.updated_at)';
-  // Rows of one group share a time unless days are asked for. A row changed with its last call or after it.
-  return `select ${columns}, ${by.includes('day') ? at : '$2::timestamptz'} as at
-            from vidbatch.row_state s left join vidbatch.attempt a on a.id = s.attempt_id
-           where ${MAY_BE_PAID} and ($2::timestamptz is null or s.updated_at >= $2 and ${at} >= $2)`;
-}
+const PAID_ROWS = `
+  select s.batch_id, s.model, s.quarter as at, s.currency, s.rows, s.rows * coalesce(s.price, 0) as held, s.doubtful, s.state
+    from vidbatch.row_count s
+   where s.quarter is not null and ($2::timestamptz is null or s.quarter >= $2)
+  union all
+  select s.batch_id, s.model, a.claimed_at, s.currency, 1, s.held, s.doubtful, s.state
+    from vidbatch.attempt a join vidbatch.row_state s on s.id = a.submission_id and s.attempt_id = a.id
+   where a.claimed_at >= $2 and a.claimed_at < ${NEXT_QUARTER} and s.quarter is not null`;
 
-/** What was billed, as SQL. As with rows, the sums are enough where the time is not asked for. */
-function billed({ since, by }: Pick<CostQuery, 'since' | 'by'>): string {
-  if (since === null && !by.includes('day'))
-    return `select s.batch_id, s.model, null, s.currency, 0, s.amount, 0, 'billed' from vidbatch.bill_sum s`;
-  return `select c.batch_id, c.model, coalesce(c.billed_at, c.stored_at), c.currency, 0,
-              case c.entry when 'refund' then - c.amount else c.amount end, 0, 'billed'
-         from vidbatch.charge c`;
-}
+/** What was billed, and when, in the same way. */
+const BILLED = `
+  select s.batch_id, s.model, s.quarter as at, s.currency, s.amount from vidbatch.bill_sum s
+   where $2::timestamptz is null or s.quarter >= $2
+  union all
+  select c.batch_id, c.model, coalesce(c.billed_at, c.stored_at), c.currency,
+         case c.entry when 'refund' then - c.amount else c.amount end
+    from vidbatch.charge c
+   where c.quarter < ${NEXT_QUARTER} and c.quarter > $2 - interval '15 minutes' and coalesce(c.billed_at, c.stored_at) >= $2`;
 
 /**
  * What rows cost by the prices that they were sent with, and what the provider billed for them. Sums over all groups are
@@ -84,20 +81,18 @@ export async function readCosts(db: Queryable, { batchId, since, by, zone }: Cos
   type Found = Sums & Omit<Cost, keyof Sums | 'billed'> & { billed: string | null };
   const { rows } = await db.query<Found>(
     `with paid as (
-       select s.batch_id, s.model, s.at, s.currency, sum(s.rows) as rows, sum(s.held) as amount,
-              coalesce(sum(s.rows) filter (where s.state = 'uncertain'), 0) as uncertain,
+       select s.batch_id, s.model, s.at, s.currency, s.rows, s.held as amount,
+              case when s.state = 'uncertain' then s.rows else 0 end as uncertain,
               case when s.doubtful or s.state in ('uncertain', 'abandoned') then 'at-risk'
                    when s.state = 'submitting' then 'in-flight' else 'spent' end as kind
-         from (${paidRows({ since, by })}) s
-        where $1::bigint is null or s.batch_id = $1
-        group by s.batch_id, s.model, s.at, s.currency, kind
-       having sum(s.rows) > 0
+         from (${PAID_ROWS}) s
        union all
-       select s.batch_id, s.model, a.claimed_at, s.currency, 0, case when a.surplus then s.price else a.remade_price end, 0, 'spent'
+       select s.batch_id, s.model, a.claimed_at, s.currency, 0, case when a.surplus then s.price else a.remade_price end, 0,
+              'spent'
          from vidbatch.attempt a join vidbatch.row_state s on s.id = a.submission_id
         where a.surplus or a.remade_at is not null
        union all
-       ${billed({ since, by })}
+       select c.batch_id, c.model, c.at, c.currency, 0, c.amount, 0, 'billed' from (${BILLED}) c
      )
      select ${by.map((group) => `${COLUMNS[group]} as ${group}, `).join('')}p.currency,
             sum(p.rows)::int as rows,
@@ -110,6 +105,7 @@ export async function readCosts(db: Queryable, { batchId, since, by, zone }: Cos
        from paid p join vidbatch.batch b on b.id = p.batch_id
       where ($1::bigint is null or p.batch_id = $1) and ($2::timestamptz is null or p.at >= $2)
       group by ${[...by.map((group) => COLUMNS[group]), 'p.currency'].join(', ')}
+     having bool_or(p.kind = 'billed') or sum(p.rows) > 0 or sum(p.amount) <> 0
       order by ${[...by, 'currency nulls last'].join(', ')}`,
     by.includes('day') ? [batchId, since, zone] : [batchId, since],
   );

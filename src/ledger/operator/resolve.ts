@@ -150,7 +150,7 @@ export async function resolveAccepted(
      ), moved as (
        update vidbatch.row_state s
           set previous = s.state, state = 'submitted', task_id = $13, submitted_at = now(), provider_status = 'queued',
-              attempt_id = t.id, attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
+              attempt_id = t.id, called_at = now(), attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
          from settled t where s.id = t.submission_id
        returning s.id, s.batch_id
      ), told as (${LOGGED})

@@ -166,7 +166,8 @@ export async function remakeFailed(
  */
 export const TASK_BACK = `back as (
        update vidbatch.row_state s
-          set previous = s.state, state = 'submitted', task_id = k.task_id, attempt_id = a.id, submitted_at = k.accepted_at,
+          set previous = s.state, state = 'submitted', task_id = k.task_id, attempt_id = a.id, called_at = a.claimed_at,
+              submitted_at = k.accepted_at,
               provider_status = k.status, result_url = k.result_url, polled_at = now(), remade = s.remade - 1,
               price = coalesce(a.remade_price, s.price), halted_at = null, http_status = a.http_status,
               error_code = 'TASK_FAILED', error = coalesce(k.fail_reason, ${NO_REASON}), updated_at = now()

@@ -1,6 +1,6 @@
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
-import { MAY_BE_PAID } from '../money/costs.ts';
+import { mayBePaid } from '../money/budget.ts';
 import type { SubmissionView } from './rows.ts';
 import { TASK_FAILED } from '../tasks/tasks.ts';
 
@@ -130,7 +130,7 @@ export async function listRows(
             s.result_url as "resultUrl", s.http_status as "httpStatus", s.error_code as "errorCode",
             left(s.error, 500) as error, s.model, s.attempts, s.updated_at as "updatedAt", s.stored as downloaded,
             case when s.held > 0 then json_build_object('amount', trim_scale(s.held)::text, 'currency', s.currency) end as cost,
-            s.price is null and ${MAY_BE_PAID} as unpriced,
+            s.price is null and ${mayBePaid('s')} as unpriced,
             ${PROMPT} as prompt, ${place} as place
        -- The rows of the page first: a sort of all would parse the request of each.
        from (select r.id

@@ -68,7 +68,7 @@ export const pick = (most: string, limited: boolean, budgeted: boolean): string 
 export const CLAIMED = `
      claimed as (
        update vidbatch.row_state s
-          set previous = s.state, state = 'submitting', attempt_id = w.id,
+          set previous = s.state, state = 'submitting', attempt_id = w.id, called_at = now(),
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch
         where s.id = c.id and s.content_hash = r.content_hash

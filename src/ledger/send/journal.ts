@@ -178,6 +178,7 @@ export async function restoreAttempts(
               doubtful = s.doubtful or row.has_later
                 or row.waits and ${unknownOf('s.id', 'and o.id <> $1::uuid')} is not null,
               attempt_id = case when row.has_later then s.attempt_id else $1::uuid end,
+              called_at = case when row.has_later then s.called_at else $8::timestamptz end,
               attempts = greatest(s.attempts, $4), updated_at = now()
          from restored r join row on row.id = r.submission_id
         where s.id = row.id and s.content_hash is not null

@@ -77,6 +77,8 @@ async function moveRows(session: Queryable, rows: readonly Decided[], now: numbe
               refusals = m.refusals,
               doubtful = m.doubtful,
               attempt_id = m.attempt_id,
+              called_at = case when m.attempt_id = s.attempt_id then s.called_at
+                else (select a.claimed_at from vidbatch.attempt a where a.id = m.attempt_id) end,
               halted_at = to_timestamp(m.halted_ms / 1000),
               not_before = coalesce(to_timestamp(m.due_ms / 1000), s.not_before),
               deadline = null,

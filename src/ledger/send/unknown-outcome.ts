@@ -4,9 +4,9 @@ import type { Queryable } from '../../database/database.ts';
 /** Attempts `o` that may or may not have been accepted, as SQL. */
 export const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
 
-/** The latest such attempt of a submission, as an SQL expression; null without one. */
-export function unknownOf(submission: string, more = ''): string {
-  return `(select o.id from vidbatch.attempt o where o.submission_id = ${submission} and ${UNKNOWN} ${more}
+/** The latest such attempt of a submission, as an SQL expression, or another column of it; null without one. */
+export function unknownOf(submission: string, more = '', column: 'id' | 'claimed_at' = 'id'): string {
+  return `(select o.${column} from vidbatch.attempt o where o.submission_id = ${submission} and ${UNKNOWN} ${more}
             order by o.number desc, o.id desc limit 1)`;
 }
 
@@ -25,7 +25,8 @@ export function doubtMsOf(row: string, profile: string): string {
 /** Cancels a waiting row `s`, as assignments. A row that may have been accepted becomes uncertain instead. */
 export const CALLED_OFF = `
   previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, updated_at = now(),
-  attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end`;
+  attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end,
+  called_at = case when s.doubtful then coalesce(${unknownOf('s.id', '', 'claimed_at')}, s.called_at) else s.called_at end`;
 
 /** Permission to send rows without an answer again: at one provider, up to a number of attempts, and by profile. */
 export interface Again {

@@ -156,8 +156,8 @@ export async function adoptUnmatched(db: Queryable, batchId: number, again = tru
         where ${IN_HAND} and exists (select from adopted o where o.submission_id = s.id and ${MAY_BE_ACCEPTED})
      ), moved as (
        update vidbatch.row_state s
-          set previous = 'pending', state = 'submitting', attempt_id = a.attempt_id, deadline = now(),
-              attempts = greatest(s.attempts, a.number),
+          set previous = 'pending', state = 'submitting', attempt_id = a.attempt_id, called_at = a.intended_at,
+              deadline = now(), attempts = greatest(s.attempts, a.number),
               -- The latest attempt decides. If an earlier one may have been accepted, a refusal of the latest sends
               -- nothing again.
               doubtful = s.doubtful or exists (

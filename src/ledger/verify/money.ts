@@ -122,11 +122,11 @@ export const BILL_INVARIANTS: readonly Invariant[] = [
     severity: 'broken',
     next: 'copy the ledger with `vidbatch ledger copy`: the copy sums its bills again',
     from: `(select n.batch_id, n.currency, sum(n.amount) as off
-              from (select batch_id, model, currency, amount from vidbatch.bill_sum
+              from (select batch_id, model, currency, quarter, amount from vidbatch.bill_sum
                     union all
-                    select batch_id, model, currency, case entry when 'refund' then amount else - amount end
+                    select batch_id, model, currency, quarter, case entry when 'refund' then amount else - amount end
                       from vidbatch.charge) n
-             group by n.batch_id, n.model, n.currency having sum(n.amount) <> 0) d
+             group by n.batch_id, n.model, n.currency, n.quarter having sum(n.amount) <> 0) d
       join vidbatch.batch b on b.id = d.batch_id`,
     batch: 'b.id',
     what: `'batch ' || b.name || ' sums ' || trim_scale(abs(d.off)) || ' ' || d.currency

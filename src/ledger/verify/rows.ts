@@ -28,17 +28,25 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
     severity: 'broken',
     next: 'copy the ledger with `vidbatch ledger copy`: the copy counts its rows again',
     from: `(select n.batch_id, n.state, sum(n.rows) as off
-              from (select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, rows
+              from (select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, quarter, rows
                       from vidbatch.row_count
                     union all
-                    select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, -1
+                    select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, quarter, -1
                       from vidbatch.row_state) n
-             group by n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored
+             group by n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored, n.quarter
             having sum(n.rows) <> 0) d
       join vidbatch.batch b on b.id = d.batch_id`,
     batch: 'b.id',
     what: `'batch ' || b.name || ' counts ' || abs(d.off) || case when d.off > 0 then ' too many' else ' too few' end
       || ' of its rows that are ' || d.state`,
+  }),
+  overRows({
+    name: 'call-timed',
+    holds: 'a row has the time of its last call',
+    severity: 'broken',
+    where: 's.called_at is distinct from a.claimed_at',
+    what: `'was last called at another time than its attempt says, so its cost counts on another day'`,
+    from: 'vidbatch.row_state s join vidbatch.attempt a on a.id = s.attempt_id',
   }),
   overRows({
     name: 'video-stored',

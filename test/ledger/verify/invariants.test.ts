@@ -24,7 +24,10 @@ const DAMAGE: Record<string, string[]> = {
   'rows-counted': [
     `insert into vidbatch.row_count (batch_id, state, doubtful, stored, rows) values (${BATCH}, 'pending', false, false, 1)`,
   ],
-  'bills-summed': [`insert into vidbatch.bill_sum values (${BATCH}, null, 'CNY', 1)`],
+  'bills-summed': [`insert into vidbatch.bill_sum values (${BATCH}, null, 'CNY', now(), 1)`],
+  'call-timed': [
+    `update vidbatch.row_state set called_at = called_at - interval '1 day' where id = :accepted`,
+  ],
   'video-stored': ['update vidbatch.row_state set stored = true where id = :completed'],
   'budget-counted': [ONE_EACH, budgeted('1000', '7')],
   'budget-priced': [budgeted('1000', '0')],
