@@ -115,10 +115,17 @@ function checkAccess(dir: string): void {
   }
 }
 
+/**
+ * Each start clears this memory: with the 128 MB of Postgres, a command took 0.4 s longer. A worker on 60,000 rows was not
+ * slower (measured).
+ */
+const CACHE = '32MB';
+
 async function start(dir: string): Promise<PGlite> {
   const printed: string[] = [];
   try {
     return await PGlite.create(dir, {
+      startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${CACHE}`],
       onStderr: (line) => {
         if (printed.length < 100) printed.push(line);
         return false;
