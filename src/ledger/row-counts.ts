@@ -15,8 +15,11 @@ const ALIKE =
  */
 export async function addUpCounts(db: Queryable): Promise<void> {
   await db.query(
-    `with kind as (
-       select batch_id, count(*) as records from vidbatch.row_count where at < now() - ${OLD} group by ${ALIKE}
+    `with large as (
+       select batch_id from vidbatch.row_count where at < now() - ${OLD} group by batch_id having count(*) > ${MANY}
+     ), kind as (
+       select batch_id, count(*) as records from vidbatch.row_count
+        where at < now() - ${OLD} and batch_id in (select batch_id from large) group by ${ALIKE}
      ), taken as (
        delete from vidbatch.row_count c
         where c.at < now() - ${OLD}

@@ -55,6 +55,24 @@ onEvery(SQL_LEDGERS, (storage) => {
     );
   });
 
+  test('records of which no two are alike are left as they are, however many there are', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 1 });
+    await db.query(
+      `insert into vidbatch.row_count (batch_id, state, doubtful, stored, quarter, rows, at)
+       select $1, 'submitted', false, false, now() - n * interval '15 minutes', 1, now() - interval '1 hour'
+         from generate_series(1, 1500) n`,
+      [made.id],
+    );
+    const places = async (): Promise<unknown[]> =>
+      (await db.query('select ctid::text from vidbatch.row_count where batch_id = $1 order by 1', [made.id]))
+        .rows;
+    const before = await places();
+    await addUpCounts(db);
+    assert.deepEqual(await places(), before);
+    await db.query(`delete from vidbatch.row_count where batch_id = $1 and state = 'submitted'`, [made.id]);
+  });
+
   test('a video counts as downloaded as long as one folder has it', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 1 });
