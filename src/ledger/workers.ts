@@ -40,7 +40,9 @@ export const SILENT = `w.seen_at <= now() - ${SILENT_MS} * interval '1 milliseco
 
 /** No worker that is alive sends the rows of batch `b`, as SQL. */
 export const UNFED = `not exists (select from vidbatch.worker w
-                 where ${ALIVE} and (w.batches is null or b.id = any(w.batches)))`;
+                 where ${ALIVE} and (w.batches is null or b.id = any(w.batches))
+                   -- The first worker of any provider may take a batch that has none.
+                   and (b.origin is null or b.origin = w.origin))`;
 
 /** Whether a worker that sends the rows of this batch is alive. */
 export async function isFed(db: Queryable, batchId: number): Promise<boolean> {

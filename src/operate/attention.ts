@@ -62,7 +62,9 @@ export function attentionOf(facts: AttentionFacts, now: number): Attention[] {
     })),
     atLeastOne(unfed, (n) => ({
       kind: 'no-worker',
-      what: `no worker is alive${facts.lastWorker === null ? '' : `, the last one was seen ${ago(facts.lastWorker)}`}: ${rowsWait(n)}`,
+      what: facts.someAlive
+        ? `the workers that are alive send only other batches, or to another provider: ${rowsWait(n)}`
+        : `no worker is alive${facts.lastWorker === null ? '' : `, the last one was seen ${ago(facts.lastWorker)}`}: ${rowsWait(n)}`,
       command: 'vidbatch work',
     })),
     // Rows without a worker say the same, and more.

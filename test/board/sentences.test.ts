@@ -48,6 +48,7 @@ suite('the Chinese of the board', () => {
             ],
             unfed: waiting === 0 ? [] : [{ id: '1', batch: 'spring', rows: waiting }],
             lastWorker: new Date(EARLIER),
+            someAlive: rows === 1,
             silent: [{ host: 'vm', pid: 1, seenAt: EARLIER }],
             uncertain: rows,
             uncertainCost: [{ amount: '1.40', currency: 'CNY' }],

@@ -55,7 +55,7 @@ onEvery(SQL_LEDGERS, (storage) => {
     );
   });
 
-  test('records of which no two are alike are left as they are, however many there are', async () => {
+  test('many records stay as they are if each of them is of another kind', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 1 });
     await db.query(

@@ -8,6 +8,7 @@ import {
   sayAlive,
   type WorkerFacts,
 } from '../../src/ledger/workers.ts';
+import { readAttention } from '../../src/operate/attention.ts';
 import { makeBatch } from '../contract/rows.ts';
 import { SQL_LEDGERS, onEvery } from '../contract/storages.ts';
 
@@ -67,7 +68,8 @@ onEvery(SQL_LEDGERS, (storage) => {
 
   test('rows have a worker while one is alive that sends all batches, or a run of their batch', async () => {
     const { db } = storage();
-    const [made, other] = [await makeBatch(db), await makeBatch(db)];
+    const made = await makeBatch(db);
+    const other = await makeBatch(db, { origin: made.origin });
     const fed = async (): Promise<boolean[]> => [await isFed(db, made.id), await isFed(db, other.id)];
     const facts = { host: 'host', pid: 1, version: '0.1.0', origin: made.origin, concurrency: 8, limits: [] };
     assert.deepEqual(await fed(), [false, false]);
@@ -79,5 +81,18 @@ onEvery(SQL_LEDGERS, (storage) => {
     assert.deepEqual(await fed(), [false, false]);
     await sayAlive(db, { ...facts, id: 'run', batches: [made.id] }, PULSE);
     assert.deepEqual(await fed(), [true, false]);
+  });
+
+  test('a worker of another provider sends none of the rows, and does not hide that they wait', async () => {
+    const { db } = storage();
+    const [made, other] = [await makeBatch(db), await makeBatch(db)];
+    const facts = { host: 'host', pid: 1, version: '0.1.0', batches: null, concurrency: 8, limits: [] };
+    await sayAlive(db, { ...facts, id: 'elsewhere', origin: other.origin }, PULSE);
+    assert.deepEqual([await isFed(db, made.id), await isFed(db, other.id)], [false, true]);
+    const waits = (await readAttention(db)).find(({ kind }) => kind === 'no-worker');
+    assert.match(
+      waits?.what ?? '',
+      /^the workers that are alive send only other batches, or to another provider: /,
+    );
   });
 });

@@ -14,6 +14,7 @@ const CALM: Parameters<typeof attentionOf>[0] = {
   oldestUncertain: null,
   unfed: [],
   lastWorker: null,
+  someAlive: false,
   silent: [],
   halts: [],
   stopped: [],

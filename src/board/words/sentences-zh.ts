@@ -45,6 +45,10 @@ export const SENTENCES: readonly (readonly [english: string, chinese: string])[]
   ],
   ['no worker is alive: {n} row(s) wait(s)', '没有运行中的工作进程：{n} 行在等待'],
   [
+    'the workers that are alive send only other batches, or to another provider: {n} row(s) wait(s)',
+    '运行中的工作进程只提交其他批次，或提交给其他服务商：{n} 行在等待',
+  ],
+  [
     'the worker on {host} with pid {pid} has given no sign of life for {age}',
     '{host} 上的 工作进程（pid {pid}）已有 {age} 没有动静',
   ],

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/database.ts';
 import { SHARED_TASKS } from '../tasks/shared-task.ts';
 import { DYING, FAILED_TASK } from '../tasks/tasks.ts';
-import { SILENT } from '../workers.ts';
+import { ALIVE, SILENT } from '../workers.ts';
 import { listOf, readOne } from './query.ts';
 import { COUNTED_TROUBLE, type CountedTrouble } from './trouble.ts';
 
@@ -14,8 +14,10 @@ export interface AttentionFacts extends CountedTrouble {
   /** Uncertain rows whose price is not known. */
   uncertainUnpriced: number;
   oldestUncertain: Date | null;
-  /** When a worker was last alive; null: none is known. */
+  /** When a worker was last seen; null: none is known. */
   lastWorker: Date | null;
+  /** A worker is alive. It may send other batches. */
+  someAlive: boolean;
   /** Workers that give no sign of life and did not end as they should, unless another one has started on their host. */
   silent: { host: string; pid: number; seenAt: string }[];
   /** Tasks that failed lately and were not made again, by batch. */
@@ -51,6 +53,7 @@ export function readAttentionFacts(db: Queryable): Promise<AttentionFacts> {
             (select count(*) from uncertain where price is null)::int as "uncertainUnpriced",
             (select min(updated_at) from uncertain) as "oldestUncertain",
             (select max(seen_at) from vidbatch.worker) as "lastWorker",
+            exists (select from vidbatch.worker w where ${ALIVE}) as "someAlive",
             ${listOf(
               `select w.host, w.pid, w.seen_at as "seenAt" from vidbatch.worker w
                 where ${SILENT} and w.seen_at >= now() - ${MISSED}

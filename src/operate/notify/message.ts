@@ -129,7 +129,7 @@ export function noWorker({ unfed }: Pick<CountedTrouble, 'unfed'>): LastingMessa
   return {
     event: 'no-worker',
     subject: '',
-    text: `rows wait, and no worker is alive: ${batches.map(short).join(', ')}`,
+    text: `rows wait, and no worker sends them: ${batches.map(short).join(', ')}`,
     command: 'vidbatch work',
     data: { batches },
   };
