@@ -63,7 +63,7 @@ export function lockFolder(dir: string): FolderLock | FolderTaken {
   try {
     writeNote(note, holder);
   } catch (cause) {
-    database.close();
+    unlock(database);
     throw cause;
   }
   return {
@@ -72,7 +72,7 @@ export function lockFolder(dir: string): FolderLock | FolderTaken {
     release: () => {
       if (!database.isOpen) return;
       rmSync(note, { force: true });
-      database.close();
+      unlock(database);
     },
   };
 }
@@ -98,7 +98,15 @@ function makeFolder(dir: string): void {
 /** A kernel lock on a file that it makes and keeps; undefined: another process has it. */
 export function lockFile(path: string): { release(): void } | undefined {
   const database = tryLock(path);
-  return database && { release: () => database.isOpen && database.close() };
+  return database && { release: () => database.isOpen && unlock(database) };
+}
+
+/** A lock must not end because its owner has forgotten it: Node closes a database that nothing refers to any more. */
+const held = new Set<Sqlite.DatabaseSync>();
+
+function unlock(database: Sqlite.DatabaseSync): void {
+  held.delete(database);
+  database.close();
 }
 
 const SQLITE_BUSY = 5;
@@ -110,6 +118,7 @@ function tryLock(path: string): Sqlite.DatabaseSync | undefined {
     secureLock(path);
     database = new DatabaseSync(path, { timeout: 0 });
     database.exec('pragma locking_mode = exclusive; pragma journal_mode = memory; begin exclusive');
+    held.add(database);
     return database;
   } catch (cause) {
     database?.close();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { lockFolder, readHolder, type FolderLock } from '../../src/database/lock.ts';
+import { lockFile, lockFolder, readHolder, type FolderLock } from '../../src/database/lock.ts';
 import { startChild } from './child.ts';
 
 let root: string;
@@ -59,6 +59,23 @@ test('a second process that wants the folder gets the pid of its holder', async 
   assert.deepEqual(lockFolder(dir), { held: false, heldBy: process.pid }, 'asking does not take it away');
   lock.release();
   take(dir).release();
+});
+
+test('the lock lasts as long as the process, also when all else has forgotten it', async () => {
+  const dir = join(root, 'forgotten');
+  const holder = startChild(`
+    const { setFlagsFromString } = await import('node:v8');
+    setFlagsFromString('--expose-gc');
+    const gc = (await import('node:vm')).runInNewContext('gc');
+    const { lockFile, lockFolder } = await import(src + 'lock.ts');
+    console.log(lockFolder(${JSON.stringify(dir)}).held && lockFile(${JSON.stringify(join(dir, 'other.lock'))}) !== undefined);
+    setInterval(() => { gc(); console.log('collected'); }, 50);
+  `);
+  assert.equal(await holder.line(), 'true');
+  for (let n = 0; n < 3; n += 1) assert.equal(await holder.line(), 'collected');
+  assert.deepEqual(lockFolder(dir), { held: false, heldBy: holder.pid });
+  assert.equal(lockFile(join(dir, 'other.lock')), undefined);
+  await holder.kill();
 });
 
 test('the lock ends with the process, also when it is killed', async () => {

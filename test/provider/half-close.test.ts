@@ -128,14 +128,18 @@ describe('a server that', () => {
 
   it('does not read a large body in time: uncertain, and it never gets the rest', async (t) => {
     const server = await reader(t, { head: (socket) => socket.pause() });
-    const outcome = await send(t, server, LARGE, 300);
+    let timeoutMs = 300;
+    let outcome = await send(t, server, LARGE, timeoutMs);
+    // A busy machine needs longer to send the beginning.
+    while (outcome.kind === 'not-sent' && server.heads() === 0)
+      outcome = await send(t, server, LARGE, (timeoutMs *= 4));
     assert.equal(outcome.kind, 'uncertain');
     assert.equal(outcome.evidence.code, 'TIMEOUT');
     const socket = await server.head;
     const over = once(socket, 'close');
     socket.resume();
     await over;
-    assert.deepEqual([server.heads(), server.wholes(), server.connections()], [1, 0, 1]);
+    assert.deepEqual([server.heads(), server.wholes()], [1, 0]);
   });
 
   it('reads a large body a little at a time: accepted when it answers within the time', async (t) => {
