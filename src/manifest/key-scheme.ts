@@ -32,7 +32,8 @@ export function keySchemeOf(entry: ManifestEntry, deciding: Deciding): KeyScheme
   const hasId = (raw['id'] ?? '') !== '';
   if (!hasId && key.startsWith(BY_CONTENT)) return 'h1';
   if (hasId && errorCode === MIXED) return 'h1';
-  if (key.startsWith(BROKEN) && errorCode !== '' && errorCode !== MISSING) return undefined;
+  if (!hasId && errorCode === MISSING) return 'id';
+  if (key.startsWith(BROKEN) && errorCode !== '') return undefined;
   return schemeOfFields(entry, deciding);
 }
 

@@ -69,6 +69,23 @@ describe('an export that is submitted to another batch', () => {
     assert.deepEqual(await keysOf('csv', exported(...rows)), ['id-missing', 'x']);
   });
 
+  test('has rows with ids, also if it is JSON and the only row with an id is broken', async () => {
+    const known = {
+      batch: 'other',
+      line: 1,
+      state: 'invalid',
+      task_id: null,
+      error: 'refused',
+      request: null,
+    };
+    const content = lines(
+      { ...known, row_key: 'invalid:0#1', error_code: 'nul-character', input: row('\0', { id: [] }) },
+      { ...known, row_key: 'invalid:1#1', error_code: 'id-missing', input: row('b') },
+    );
+    const [, second] = await keysOf('jsonl', content);
+    assert.equal(second, 'id-missing');
+  });
+
   test('has rows without ids, also after one that no rule allowed', async () => {
     const rows = [
       `,none,a,other,invalid:0#1,1,invalid,,model-unknown,refused`,
