@@ -16,8 +16,8 @@ interface Deciding {
 }
 
 /**
- * By what the rows of a manifest are identified, as its first entry tells it. Undefined: this entry does not tell, unless
- * its row can be sent after all.
+ * By what the rows of a manifest are identified, as far as this entry tells it. Undefined: it does not tell, as its row was
+ * refused. If the row can be sent after all, `schemeOfFields` decides.
  */
 export function keySchemeOf(entry: ManifestEntry, deciding: Deciding): KeyScheme | undefined {
   const { raw, faults, exported } = entry;

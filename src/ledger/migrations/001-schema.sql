@@ -192,7 +192,7 @@ create table vidbatch.batch (
 create function vidbatch.is_off_peak(its_model text) returns boolean
 language sql immutable as $$ select coalesce(its_model like '%-offpeak', false) $$;
 
--- The quarter of an hour of a moment: its first moment. Each day of each time zone is made of whole quarters.
+-- When the quarter of an hour began in which a moment is. A day is made of whole quarters in every time zone.
 create function vidbatch.quarter_of(moment timestamptz) returns timestamptz
 language sql immutable as $$
   select to_timestamp(floor(extract(epoch from moment - timestamptz '2000-01-01 00:00:00+00') / 900) * 900 + 946684800)
@@ -262,7 +262,7 @@ create table vidbatch.row_state (
   held            numeric not null generated always as (
     case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then coalesce(price, 0) else 0 end
   ) stored,
-  -- If it may be paid: that of its last call.
+  -- If it may be paid: when the quarter of an hour began in which its last call was claimed. The condition is that of `held`.
   quarter         timestamptz generated always as (
     case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then
       vidbatch.quarter_of(coalesce(called_at, updated_at)) end
